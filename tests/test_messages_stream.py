@@ -165,7 +165,8 @@ class ProcessTest(unittest.IsolatedAsyncioTestCase):
         for content in ("Hello", " there!\n", "👋"):
             self.assertEqual(await self.read(process), content)
             shown.release()
-        await self.finish(process)
+        final_text = "\n\nFinal accumulated text: Hello there!\n👋\n"
+        self.assertEqual(await self.finish(process), (final_text, "", 0))
 
     async def test_a_good_run_asks_gpt_4_once_and_prints_exactly_the_reply(self):
         provider = await self.serve(GOOD_REPLY)
@@ -317,8 +318,8 @@ class InProcessTest(unittest.IsolatedAsyncioTestCase):
     async def test_a_chunk_with_no_choices_is_passed_over(self):
         async def chunks():
             yield SimpleNamespace(choices=[])
-            delta = SimpleNamespace(content="Hello")
-            yield SimpleNamespace(choices=[SimpleNamespace(delta=delta)])
+            choice = SimpleNamespace(delta=SimpleNamespace(content="Hello"))
+            yield SimpleNamespace(choices=[choice])
 
         client = mock.Mock()
         client.chat.completions.create.return_value = chunks()
