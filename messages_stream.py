@@ -38,7 +38,8 @@ async def main() -> int:
                 print(content, end="", flush=True)
         return 0
     except Exception as ex:  # noqa: BLE001 - whatever fails, the reader gets a message
-        print(f"\nError occurred: {ex}")
+        # Some errors have a name but no text, such as a timeout in Python 3.10.
+        print(f"\nError occurred: {str(ex) or repr(ex)}")
         return 1
     finally:
         print(f"\n\nFinal accumulated text: {accumulated_text}")

@@ -301,6 +301,8 @@ class InProcessTest(unittest.IsolatedAsyncioTestCase):
             @classmethod
             async def create_async_generator(cls, model, messages, **kwargs):
                 for content in contents:
+                    if isinstance(content, Exception):
+                        raise content
                     yield content
 
         return AsyncClient(provider=Provider)
@@ -314,6 +316,21 @@ class InProcessTest(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(
             stdout.getvalue(), f"{text}\n\nFinal accumulated text: {text}\n"
         )
+
+    async def test_an_error_is_shown_by_its_text_or_else_by_its_name(self):
+        for error, message in (
+            (TimeoutError("It took too long."), "It took too long."),
+            (TimeoutError(), "TimeoutError()"),
+        ):
+            with self.subTest(message):
+                client = self.client_for("Hello", error)
+                with self.captured_output(client) as stdout:
+                    self.assertEqual(await messages_stream.main(), 1)
+                self.assertEqual(
+                    stdout.getvalue(),
+                    f"Hello\nError occurred: {message}\n\n\n"
+                    "Final accumulated text: Hello\n",
+                )
 
     async def test_a_chunk_with_no_choices_is_passed_over(self):
         async def chunks():
