@@ -16,9 +16,7 @@ async def main() -> int:
 
     Then print all the text that arrived: after success, after an error, and when
     cancelled. An error is printed just before it, as one message, and not raised.
-    Cancellation is not an error: it passes through. All goes to standard output.
-
-    Returns the exit status: 0, or 1 if an error occurred.
+    Cancellation passes through. Returns the exit status: 0, or 1 after an error.
     """
     accumulated_text = ""
     try:
