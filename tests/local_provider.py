@@ -43,6 +43,10 @@ DONE = b"data: [DONE]\n\n"
 DROP = object()
 
 
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
 def stream(*parts: object) -> Handler:
     """Return a handler that streams `parts`, one after the other.
 
@@ -112,7 +116,7 @@ def start_scripted_provider() -> str:
     async def serve() -> None:
         async with LocalProvider(stream(*parts, DONE)) as provider:
             base_urls.put(provider.base_url)
-            await asyncio.Event().wait()
+            await forever()
 
     # A thread, because the script needs the main one: for its own loop and for Ctrl-C.
     threading.Thread(target=asyncio.run, args=[serve()], daemon=True).start()

@@ -27,6 +27,7 @@ from tests.local_provider import (
     answer,
     delta,
     event,
+    forever,
     stream,
 )
 
@@ -83,10 +84,6 @@ async def run():
 
 asyncio.run(run())
 """
-
-
-async def forever() -> None:
-    await asyncio.Event().wait()
 
 
 class ProcessTest(unittest.IsolatedAsyncioTestCase):
