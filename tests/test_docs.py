@@ -116,6 +116,7 @@ class SnippetTest(unittest.IsolatedAsyncioTestCase):
         with (
             # A proxy that the machine uses must not get the local requests.
             mock.patch.dict(os.environ, no_proxy="127.0.0.1"),
+            # Put back at the end, because use_provider() replaces it.
             mock.patch.object(g4f.client, "AsyncClient", g4f.client.AsyncClient),
             contextlib.redirect_stdout(io.StringIO()) as stdout,
         ):
