@@ -35,7 +35,7 @@ async def main() -> int:
                 accumulated_text += content
                 print(content, end="", flush=True)
         return 0
-    except Exception as ex:  # noqa: BLE001 - whatever fails, the reader gets a message
+    except Exception as ex:
         # Some errors have a name but no text, such as a timeout in Python 3.10.
         print(f"\nError occurred: {str(ex) or repr(ex)}")
         return 1
