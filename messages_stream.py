@@ -12,11 +12,11 @@ from g4f.client import AsyncClient
 
 
 async def main() -> int:
-    """Ask gpt-4 for a greeting and print the reply piece by piece, as it arrives.
+    """Ask gpt-4 for a greeting and print each piece of the reply as it arrives.
 
-    Then print all the text that arrived: after success, after an error, and when
-    cancelled. An error is printed just before it, as one message, and not raised.
-    Cancellation passes through. Returns the exit status: 0, or 1 after an error.
+    Then print the error, if there was one, and last, even when cancelled, all the text
+    that arrived. Return the exit status, 0, or 1 after an error; raise nothing but
+    asyncio.CancelledError.
     """
     accumulated_text = ""
     try:
@@ -28,24 +28,24 @@ async def main() -> int:
             stream=True,
         )
         async for chunk in stream:
-            if chunk.choices and chunk.choices[0].delta.content:
-                # Not always text: an image or sources become their Markdown.
-                content = str(chunk.choices[0].delta.content)
-                # Added before it is printed: Ctrl-C between the two loses nothing.
-                accumulated_text += content
+            if chunk.choices and (content := chunk.choices[0].delta.content):
+                # Not always a string: an image or sources become their Markdown.
+                accumulated_text += str(content)
+                # Printed second, so that Ctrl-C between the two loses nothing.
                 print(content, end="", flush=True)
         return 0
     except Exception as ex:
-        # Some errors have a name but no text, such as a timeout in Python 3.10.
+        # Some errors have no text, only a name: TimeoutError() is one.
         print(f"\nError occurred: {str(ex) or repr(ex)}")
         return 1
     finally:
-        print(f"\n\nFinal accumulated text: {accumulated_text}")
+        print("\n\nFinal accumulated text:", accumulated_text)
 
 
 if __name__ == "__main__":
-    # A character that the output's encoding lacks is shown as its escape.
-    sys.stdout.reconfigure(errors="backslashreplace")
+    # A character that the output lacks must not end the run. IDLE has no reconfigure().
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
     # asyncio's own Ctrl-C handling would first wait for g4f's blocking requests.
     signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
     sys.exit(asyncio.run(main()))

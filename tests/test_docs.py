@@ -47,7 +47,7 @@ QUOTES = [
     (r'^# requires-python = ">=(.+)"$', "Python {} or later"),
     (r'^ +model="(.+)",$', "`{}`"),
     (r'print\(f"\\n(Error occurred:) ', "`{}`"),
-    (r'print\(f"\\n\\n(Final accumulated text:) ', "`{}`"),
+    (r'print\("\\n\\n(Final accumulated text:)"', "`{}`"),
     (r"return (\d)\n    except", "same text after `Final accumulated text:` | {}"),
     (r"return (\d)\n    finally", "the reason, then the text so far again | {}"),
     (r"sys\.exit\((\d+)\)", "then the same after `Final accumulated text:` | {}"),
