@@ -1,11 +1,13 @@
-"""Keep g4f's usage logs and caches out of the home directory in all that runs from here."""
+"""The environment of all that runs from here, set before g4f is imported and reads it."""
 
 import atexit
 import os
 import tempfile
 
-# Set before any import of g4f, which reads it then.
+# g4f's usage logs and caches stay out of the home directory.
 config_dir = tempfile.TemporaryDirectory()
 atexit.register(config_dir.cleanup)
 os.environ["G4F_CONFIG_DIR"] = config_dir.name
 os.environ.pop("G4F_CACHE_DIR", None)
+# A proxy that the machine uses does not get the local requests.
+os.environ["no_proxy"] = "127.0.0.1," + os.environ.get("no_proxy", "")

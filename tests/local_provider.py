@@ -1,28 +1,24 @@
 """A local OpenAI-compatible server, and messages_stream.py, untouched, run against one.
 
     python -m tests.local_provider        stream a scripted reply, without any network
-    python -m tests.local_provider URL    ask the server at URL instead, for example
-                                          http://127.0.0.1:11434/v1
+    python -m tests.local_provider URL    ask the server at http://HOST:PORT/v1 instead
 
-The exit status is the script's own, or 2 if the argument is not an http(s) URL.
-The tests script a reply for each case.
+The exit status is the script's own, or 1 if the argument is not an http(s) URL.
 """
 
 import asyncio
-import functools
 import json
-import os
 import queue
 import runpy
 import sys
 import threading
-import urllib.parse
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import g4f.client
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from g4f.client import AsyncClient, create_custom_provider
 
 SCRIPT = Path(__file__).resolve().parent.parent / "messages_stream.py"
 
@@ -45,6 +41,10 @@ DROP = object()
 
 async def forever() -> None:
     await asyncio.Event().wait()
+
+
+async def pause() -> None:
+    await asyncio.sleep(0.2)
 
 
 def stream(*parts: object) -> Handler:
@@ -70,6 +70,17 @@ def stream(*parts: object) -> Handler:
     return handle
 
 
+SCRIPTED_REPLY = stream(
+    delta(content="Hello"),
+    pause,
+    delta(content=" there!"),
+    pause,
+    delta(content=" How are you? 👋"),
+    pause,
+    DONE,
+)
+
+
 def answer(data: dict, status: int = 200) -> Handler:
     """Return a handler that answers with `data` as JSON."""
 
@@ -79,14 +90,14 @@ def answer(data: dict, status: int = 200) -> Handler:
     return handle
 
 
-MODELS = answer({"data": [{"id": "gpt-4"}]})
+# Not gpt-4, because g4f would complete a wrong model name to one that is offered.
+MODELS = answer({"data": [{"id": "another-model"}]})
 
 
 class LocalProvider(TestServer):
     """An OpenAI-compatible server on the loopback address.
 
-    A handler ends at once when its client goes away. `chat_requests` holds the bodies
-    of the requests for a reply.
+    A handler ends at once when its client goes away; `chat_requests` keeps the bodies.
     """
 
     def __init__(self, chat: Handler, models: Handler = MODELS):
@@ -107,14 +118,11 @@ class LocalProvider(TestServer):
 
 
 def start_scripted_provider() -> str:
-    """Serve a scripted reply for as long as this process lives, and return the base URL."""
-    pause = functools.partial(asyncio.sleep, 0.2)
-    contents = ["Hello", " there", "! ", "👋", " How are", " you?"]
-    parts = [part for content in contents for part in (delta(content=content), pause)]
+    """Serve SCRIPTED_REPLY as long as this process lives, and return the base URL."""
     base_urls = queue.SimpleQueue()
 
     async def serve() -> None:
-        async with LocalProvider(stream(*parts, DONE)) as provider:
+        async with LocalProvider(SCRIPTED_REPLY) as provider:
             base_urls.put(provider.base_url)
             await forever()
 
@@ -123,35 +131,17 @@ def start_scripted_provider() -> str:
     return base_urls.get()
 
 
-def use_provider(base_url: str) -> None:
-    """Let every AsyncClient that is created from now on ask the server at `base_url`."""
-    g4f.client.AsyncClient = functools.partial(
-        g4f.client.AsyncClient, provider=g4f.client.create_custom_provider(base_url)
-    )
-
-
-def is_http_url(text: str) -> bool:
-    try:
-        url = urllib.parse.urlsplit(text)
-        # Reading the port checks it.
-        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:
-        return False
-
-
 def main() -> None:
     match sys.argv[1:]:
         case []:
             print("The reply is scripted: no model is asked.", file=sys.stderr)
-            # A proxy that the machine uses must not get the local requests.
-            os.environ["no_proxy"] = "127.0.0.1"
-            base_url = start_scripted_provider()
-        case [base_url] if is_http_url(base_url):
+            url = start_scripted_provider()
+        case [url] if url.startswith(("http://", "https://")):
             pass
-        case arguments:
-            print(f"Not an http(s) URL: {' '.join(arguments)!r}", file=sys.stderr)
-            sys.exit(2)
-    use_provider(base_url)
+        case _:
+            sys.exit("Give the http(s) URL of a server, or nothing at all.")
+    # What the script's own AsyncClient() calls.
+    g4f.client.AsyncClient = lambda: AsyncClient(provider=create_custom_provider(url))
     runpy.run_path(str(SCRIPT), run_name="__main__")
 
 
