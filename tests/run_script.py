@@ -7,8 +7,10 @@ import os
 import runpy
 import signal
 import sys
+import tempfile
 import unittest
 from asyncio.subprocess import PIPE, Process
+from pathlib import Path
 from unittest import mock
 
 import g4f.client
@@ -29,6 +31,17 @@ def shown(text: str) -> str:
     return f"{text}\n\nFinal accumulated text: {text}\n"
 
 
+def client_for(reply):
+    """Return what creates a client whose provider sends what `reply()` yields."""
+
+    class Provider(AsyncGeneratorProvider):
+        @staticmethod
+        def create_async_generator(model, messages, **kwargs):
+            return reply()
+
+    return lambda: AsyncClient(provider=Provider)
+
+
 class ProcessTest(unittest.IsolatedAsyncioTestCase):
     """A real process, whose real client asks a local server over real HTTP."""
 
@@ -38,7 +51,9 @@ class ProcessTest(unittest.IsolatedAsyncioTestCase):
         self.addAsyncCleanup(provider.close)
         return provider
 
-    async def start(self, *arguments: str, **variables: str) -> Process:
+    async def start(
+        self, *arguments: str, cwd: Path | str = SCRIPT.parent, **variables: str
+    ) -> Process:
         environment = {**os.environ, "PYTHONIOENCODING": "utf-8", **variables}
         # Loading certificates, which nothing here needs, is a fifth of each run.
         environment["SSL_CERT_FILE"] = os.devnull
@@ -48,7 +63,7 @@ class ProcessTest(unittest.IsolatedAsyncioTestCase):
         environment.pop("PYTHONUNBUFFERED", None)
         command = [sys.executable, *arguments]
         process = await asyncio.create_subprocess_exec(
-            *command, cwd=SCRIPT.parent, env=environment, stdout=PIPE, stderr=PIPE
+            *command, cwd=cwd, env=environment, stdout=PIPE, stderr=PIPE
         )
         self.addAsyncCleanup(self.stop, process)
         return process
@@ -66,12 +81,27 @@ class ProcessTest(unittest.IsolatedAsyncioTestCase):
         stdout, stderr = await asyncio.wait_for(process.communicate(), TIMEOUT_SECONDS)
         return stdout.decode(), stderr.decode(), process.returncode
 
-    async def run_python(self, *arguments: str, **variables: str) -> tuple:
+    async def run_python(
+        self, *arguments: str, **variables: str
+    ) -> tuple[str, str, int]:
         return await self.finish(await self.start(*arguments, **variables))
 
     async def run_script(self, chat: Handler, *options: str, **variables: str) -> tuple:
         provider = await self.serve(chat)
         return await self.run_python(*options, *ASK, provider.base_url, **variables)
+
+    async def start_pasted(self, text: str, *arguments: str) -> Process:
+        """Paste `text` into an empty file in an empty directory, and run Python there.
+
+        Python gets `arguments`, or else the name of that file.
+        """
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        Path(directory.name, SCRIPT.name).write_text(text, encoding="utf-8")
+        return await self.start(*arguments or [SCRIPT.name], cwd=directory.name)
+
+    async def run_pasted(self, text: str, *arguments: str) -> tuple[str, str, int]:
+        return await self.finish(await self.start_pasted(text, *arguments))
 
 
 class InProcessTest(unittest.TestCase):
@@ -89,13 +119,7 @@ class InProcessTest(unittest.TestCase):
 
     def run_script(self, reply) -> tuple[str, int]:
         """Run the script with a provider that sends what the generator `reply` yields."""
-
-        class Provider(AsyncGeneratorProvider):
-            @staticmethod
-            def create_async_generator(model, messages, **kwargs):
-                return reply()
-
-        return self.run_with(lambda: AsyncClient(provider=Provider))
+        return self.run_with(client_for(reply))
 
     def run_with(self, create_client, path=SCRIPT) -> tuple[str, int]:
         """Return the output and the exit status; AsyncClient() is `create_client()`."""

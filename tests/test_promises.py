@@ -49,6 +49,9 @@ class ReplyTest(ProcessTest):
         reply = stream(delta(reasoning_content="A greeting?"), HELLO, DONE)
         self.assertEqual(await self.run_script(reply), (shown("Hello"), "", 0))
 
+    async def test_an_empty_reply_is_an_empty_final_text_without_a_message(self):
+        self.assertEqual(await self.run_script(stream(DONE)), (shown(""), "", 0))
+
     async def test_a_character_that_the_output_lacks_is_shown_as_its_escape(self):
         result = await self.run_script(REPLY, PYTHONIOENCODING="ascii")
         output = shown(TEXT).replace("👋", r"\U0001f44b")

@@ -1,15 +1,36 @@
-"""What the README says: each quote of the script is true, and each block does its work."""
+"""What the README says: each quote is true, each block and each change runs as pasted."""
 
+import asyncio
+import runpy
 import tempfile
-import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
+import g4f.client
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
 from g4f.client import AsyncClient
 from g4f.Provider import ProviderUtils
+from g4f.providers.response import ImageResponse
 
-from tests.local_provider import DONE, SCRIPT, answer, delta, pause, stream
-from tests.run_script import InProcessTest, ProcessTest, shown
+from tests.local_provider import (
+    DONE,
+    DROP,
+    SCRIPT,
+    Handler,
+    answer,
+    delta,
+    pause,
+    stream,
+)
+from tests.run_script import (
+    TIMEOUT_SECONDS,
+    InProcessTest,
+    ProcessTest,
+    client_for,
+    shown,
+)
 
 SOURCE = SCRIPT.read_text(encoding="utf-8")
 README = SCRIPT.with_name("README.md").read_text(encoding="utf-8")
@@ -23,29 +44,54 @@ QUOTES = [
     ("return 0\n    except", "the same text after `Final accumulated text:` | 0"),
     ("return 1\n    finally", "the reason, then the text so far again | 1"),
     ('"\\n\\nFinal accumulated text:"', "same after `Final accumulated text:` | 130"),
-    ("sys.exit(130)", "Ctrl-C makes it 130"),
+    ("sys.exit(130)", "same after `Final accumulated text:` | 130"),
 ]
 
 # All the Python blocks of the README: one more, without a test, is an error here.
-MAIN, OTHER_MODEL, NAMED_PROVIDER, OWN_SERVER, BOUND_ON_SILENCE = [
-    textwrap.dedent(block.partition("```")[0])
-    for block in README.split("```python\n")[1:]
+WHOLE_FILE, OWN_PROGRAM = [
+    block.partition("```")[0] for block in README.split("```python\n")[1:]
 ]
-OWN_IMPORT, OWN_CLIENT = OWN_SERVER.split("\n\n")
-DEBUG_LOG = ["from g4f import debug", "debug.enable_logging()"]
 
-# The lines of the script that they replace.
-IMPORT = "from g4f.client import AsyncClient\n"
-CLIENT = "client = AsyncClient()\n"
-STREAM = SOURCE[SOURCE.index("        stream = ") : SOURCE.index("        async for")]
+# All the changes, each a line of the file and the line in its place, once or twice.
+MODEL, PROMPT, NAMED_PROVIDER, SILENCE, OWN_SERVER, OWN_SERVER_WITH_KEY = [
+    [line.strip("`") for line in item.split("<br>")[1:]]
+    for item in README.splitlines()
+    if "<br>" in item
+]
+DEBUG_LOG = README.partition('.venv/bin/python -c "')[2].partition('"')[0]
 
-REPLY = stream(delta(content="Hello"), DONE)
+# The providers of which the README says that they ignore a bound on silence.
+UNBOUNDED = ["Copilot", "PhindAi", "Arena"]
+
+HELLO = delta(content="Hello")
+REPLY = stream(HELLO, DONE)
 
 
-def changed(script: str, old: str, new: str) -> str:
-    """Return `script` with `new` in place of `old`, which it must hold exactly once."""
-    before, after = script.split(old)
-    return before + new + after
+def changed(text: str, old: str, new: str) -> str:
+    """Return `text` with the line `new` in place of `old`, which must be there once."""
+    before, after = text.split(f"\n{old}\n")
+    return f"{before}\n{new}\n{after}"
+
+
+def asking(base_url: str, text: str, client: list[str] = OWN_SERVER[2:]) -> str:
+    """Return `text`, made to ask the server at `base_url` as the README says."""
+    text = changed(text, *OWN_SERVER[:2])
+    return changed(text, *client).replace("http://127.0.0.1:11434/v1", base_url)
+
+
+def own_program(base_url: str) -> str:
+    """Return the README's own program, made to ask the server at `base_url`."""
+    # It creates the client at the top of the file, without indentation.
+    client = [line.strip() for line in OWN_SERVER_WITH_KEY]
+    return asking(base_url, OWN_PROGRAM, client)
+
+
+def lifted_out(program: str) -> Callable:
+    """Return the function of the README's own program, without what uses it there."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "own_program.py")
+        path.write_text(program.partition("async def main")[0], encoding="utf-8")
+        return runpy.run_path(str(path))["stream_text"]
 
 
 class FilesTest(InProcessTest):
@@ -60,67 +106,143 @@ class FilesTest(InProcessTest):
                 self.assertIn(script_says, SOURCE)
                 self.assertIn(readme_says, README)
 
-    def test_the_readme_shows_main_as_it_is(self):
-        self.assertIn(f"\n\n\n{MAIN}\n\nif __name__", SOURCE)
+    def test_the_readme_shows_the_whole_file_as_it_is(self):
+        self.assertEqual(WHOLE_FILE, SOURCE)
+
+    def test_the_providers_that_the_readme_names_ignore_a_bound_on_silence(self):
+        self.assertIn("`{}`, `{}` and `{}` ignore".format(*UNBOUNDED), README)
+        for name in UNBOUNDED:
+            bound = getattr(ProviderUtils.convert.get(name), "use_stream_timeout", None)
+            self.assertIs(bound, False, f"Take {name} out of the README")
 
 
 class BlockTest(ProcessTest):
-    async def run_block(self, chat, script, *models):
-        """Run `script` against a local server, which it is told as the README says."""
-        provider = await self.serve(chat, *models)
-        script = changed(script, IMPORT, f"{OWN_IMPORT}\n")
-        script = changed(script, CLIENT, OWN_CLIENT)
-        script = changed(script, "http://127.0.0.1:11434/v1", provider.base_url)
-        with tempfile.TemporaryDirectory() as directory:
-            path = Path(directory, "messages_stream.py")
-            path.write_text(script, encoding="utf-8")
-            return await self.run_python(str(path)), provider.chat_requests
+    async def run_file(self, chat: Handler, text: str) -> tuple:
+        provider = await self.serve(chat)
+        result = await self.run_pasted(asking(provider.base_url, text))
+        return result, provider.chat_requests
 
-    async def test_your_own_server_is_the_one_that_is_asked(self):
-        result, requests = await self.run_block(REPLY, SOURCE)
-        self.assertEqual((result, len(requests)), ((shown("Hello"), "", 0), 1))
+    async def test_the_whole_file_runs_as_pasted_and_asks_your_own_server(self):
+        result, [request] = await self.run_file(REPLY, WHOLE_FILE)
+        self.assertEqual(result, (shown("Hello"), "", 0))
+        self.assertEqual(request["model"], "gpt-4")
 
-    async def test_another_model_and_prompt_are_what_the_provider_is_asked_for(self):
-        script = changed(SOURCE, STREAM, textwrap.indent(OTHER_MODEL, " " * 8))
-        result, [request] = await self.run_block(REPLY, script)
+    async def test_another_model_and_prompt_are_what_the_server_is_asked_for(self):
+        text = changed(changed(SOURCE, *MODEL), *PROMPT)
+        result, [request] = await self.run_file(REPLY, text)
         self.assertEqual(result, (shown("Hello"), "", 0))
         prompt = {"role": "user", "content": "Tell me a joke."}
         self.assertEqual((request["model"], request["messages"]), ("gpt-4o", [prompt]))
 
     async def test_a_silence_beyond_the_bound_is_one_message(self):
-        script = changed(SOURCE, STREAM, textwrap.indent(BOUND_ON_SILENCE, " " * 8))
-        script = changed(script, "stream_timeout=60", "stream_timeout=0.1")
-        chat = stream(delta(content="Hello"), pause, pause, pause, DONE)
-        (stdout, stderr, exit_status), _ = await self.run_block(chat, script)
-        self.assertIn("Hello\nError occurred: ", stdout)
+        text = changed(SOURCE, *SILENCE)
+        self.assertIn("stream_timeout=60", text)
+        text = text.replace("stream_timeout=60", "stream_timeout=0.1")
+        chat = stream(HELLO, pause, pause, pause, DONE)
+        (stdout, stderr, exit_status), _ = await self.run_file(chat, text)
+        self.assertTrue(stdout.startswith("Hello\nError occurred: "), stdout)
         self.assertEqual((stderr, exit_status), ("", 1))
 
-    async def test_the_debug_log_can_be_turned_on(self):
-        self.assertIn("put `{}` and `{}` below the".format(*DEBUG_LOG), README)
-        script = changed(SOURCE, IMPORT, "\n".join([IMPORT, *DEBUG_LOG]))
+    async def test_a_server_can_want_a_key_and_have_no_list_of_models(self):
+        keys = []
+
+        async def chat(request):
+            keys.append(request.headers["Authorization"])
+            return await REPLY(request)
+
+        provider = await self.serve(chat, answer({}, 404))
+        text = asking(provider.base_url, SOURCE, OWN_SERVER_WITH_KEY)
+        self.assertEqual(await self.run_pasted(text), (shown("Hello"), "", 0))
+        self.assertEqual(keys, ["Bearer YOUR KEY"])
+
+    async def test_the_debug_log_is_shown(self):
         # g4f has something to log where the server offers the very model.
-        models = answer({"data": [{"id": "gpt-4"}]})
-        (stdout, stderr, exit_status), _ = await self.run_block(REPLY, script, models)
+        provider = await self.serve(REPLY, answer({"data": [{"id": "gpt-4"}]}))
+        text = asking(provider.base_url, SOURCE)
+        stdout, stderr, exit_status = await self.run_pasted(text, "-c", DEBUG_LOG)
         self.assertTrue(stdout.endswith(shown("Hello")), stdout)
         self.assertNotEqual(stdout, shown("Hello"))
         self.assertEqual((stderr, exit_status), ("", 0))
 
 
+class OwnProgramTest(ProcessTest):
+    async def test_it_runs_as_pasted_and_shows_each_piece_as_it_arrives(self):
+        seen = asyncio.Event()
+        provider = await self.serve(stream(HELLO, seen.wait, HELLO, DONE))
+        process = await self.start_pasted(own_program(provider.base_url))
+        self.assertEqual(await self.read(process), "Hello")
+        seen.set()
+        self.assertEqual(await self.finish(process), ("Hello", "", 0))
+        [request] = provider.chat_requests
+        greeting = {"role": "user", "content": "Say hello there!"}
+        self.assertEqual((request["model"], request["messages"]), ("gpt-4", [greeting]))
+
+    async def test_it_raises_after_it_has_given_what_arrived(self):
+        provider = await self.serve(stream(HELLO, DROP))
+        result = await self.run_pasted(own_program(provider.base_url))
+        stdout, stderr, exit_status = result
+        self.assertEqual((stdout, exit_status), ("Hello", 1))
+        self.assertTrue(stderr.startswith("Traceback"), stderr)
+
+    async def test_even_an_image_is_given_as_text(self):
+        async def reply():
+            yield ImageResponse("https://example.com/cat.png", "a cat")
+
+        with mock.patch.object(g4f.client, "AsyncClient", client_for(reply)):
+            stream_text = lifted_out(OWN_PROGRAM)
+        [piece] = [piece async for piece in stream_text("Draw a cat.")]
+        self.assertIn("https://example.com/cat.png", piece)
+        self.assertIsInstance(piece, str)
+
+    async def test_a_web_handler_streams_it_and_ends_the_request_with_its_own(self):
+        seen, left = asyncio.Event(), asyncio.Event()
+
+        async def wait_until_the_client_leaves():
+            try:
+                await asyncio.sleep(5)
+            except asyncio.CancelledError:
+                left.set()
+                raise
+
+        async def handle(request):
+            response = web.StreamResponse()
+            await response.prepare(request)
+            async for text in stream_text("Say hello there!"):
+                await response.write(text.encode())
+            return response
+
+        chat = stream(HELLO, seen.wait, HELLO, wait_until_the_client_leaves, DONE)
+        provider = await self.serve(chat)
+        stream_text = lifted_out(own_program(provider.base_url))
+        application = web.Application()
+        application.router.add_get("/", handle)
+        async with TestServer(application) as server, ClientSession() as browser:
+            # g4f's look-ups would block the very event loop that has to answer them.
+            with mock.patch("requests.get", side_effect=OSError("No look-up.")):
+                async with browser.get(server.make_url("/")) as response:
+                    for _ in range(2):
+                        piece = response.content.readany()
+                        piece = await asyncio.wait_for(piece, TIMEOUT_SECONDS)
+                        self.assertEqual(piece, b"Hello")
+                        seen.set()
+                await asyncio.wait([asyncio.create_task(left.wait())], timeout=5)
+        self.assertTrue(left.is_set(), "The request went on, as with curl_cffi.")
+
+
 class NamedProviderTest(InProcessTest):
     def test_a_named_provider_is_the_one_that_is_asked(self):
-        name = NAMED_PROVIDER.split('"')[1]
+        name = NAMED_PROVIDER[1].split('"')[1]
         provider = ProviderUtils.convert.get(name)
         self.assertTrue(provider, f"g4f has no {name}: name another in the README")
 
         async def reply(**_):
             yield "Hello"
 
-        script = changed(SOURCE, CLIENT, NAMED_PROVIDER)
         with (
             mock.patch.object(provider, "create_async_generator", reply),
             tempfile.TemporaryDirectory() as directory,
         ):
-            path = Path(directory, "messages_stream.py")
-            path.write_text(script, encoding="utf-8")
+            path = Path(directory, SCRIPT.name)
+            path.write_text(changed(SOURCE, *NAMED_PROVIDER), encoding="utf-8")
             result = self.run_with(AsyncClient, path)
         self.assertEqual(result, (shown("Hello"), 0))
