@@ -97,7 +97,8 @@ MODELS = answer({"data": [{"id": "another-model"}]})
 class LocalProvider(TestServer):
     """An OpenAI-compatible server on the loopback address.
 
-    A handler ends at once when its client goes away; `chat_requests` keeps the bodies.
+    A handler ends at once when its client goes away. `chat_requests` holds the bodies
+    of the requests for a reply.
     """
 
     def __init__(self, chat: Handler, models: Handler = MODELS):

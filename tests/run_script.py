@@ -42,6 +42,15 @@ def client_for(reply):
     return lambda: AsyncClient(provider=Provider)
 
 
+def paste(test: unittest.TestCase, text: str) -> Path:
+    """Return a file that holds `text`, alone in its directory until `test` ends."""
+    directory = tempfile.TemporaryDirectory()
+    test.addCleanup(directory.cleanup)
+    path = Path(directory.name, SCRIPT.name)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
 class ProcessTest(unittest.IsolatedAsyncioTestCase):
     """A real process, whose real client asks a local server over real HTTP."""
 
@@ -52,7 +61,7 @@ class ProcessTest(unittest.IsolatedAsyncioTestCase):
         return provider
 
     async def start(
-        self, *arguments: str, cwd: Path | str = SCRIPT.parent, **variables: str
+        self, *arguments: str, cwd: Path = SCRIPT.parent, **variables: str
     ) -> Process:
         environment = {**os.environ, "PYTHONIOENCODING": "utf-8", **variables}
         # Loading certificates, which nothing here needs, is a fifth of each run.
@@ -91,14 +100,9 @@ class ProcessTest(unittest.IsolatedAsyncioTestCase):
         return await self.run_python(*options, *ASK, provider.base_url, **variables)
 
     async def start_pasted(self, text: str, *arguments: str) -> Process:
-        """Paste `text` into an empty file in an empty directory, and run Python there.
-
-        Python gets `arguments`, or else the name of that file.
-        """
-        directory = tempfile.TemporaryDirectory()
-        self.addCleanup(directory.cleanup)
-        Path(directory.name, SCRIPT.name).write_text(text, encoding="utf-8")
-        return await self.start(*arguments or [SCRIPT.name], cwd=directory.name)
+        """Run Python, with `arguments` or else with `text` as its file, beside that file."""
+        path = paste(self, text)
+        return await self.start(*arguments or [path.name], cwd=path.parent)
 
     async def run_pasted(self, text: str, *arguments: str) -> tuple[str, str, int]:
         return await self.finish(await self.start_pasted(text, *arguments))

@@ -2,9 +2,7 @@
 
 import asyncio
 import runpy
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from unittest import mock
 
 import g4f.client
@@ -29,6 +27,7 @@ from tests.run_script import (
     InProcessTest,
     ProcessTest,
     client_for,
+    paste,
     shown,
 )
 
@@ -84,14 +83,6 @@ def own_program(base_url: str) -> str:
     # It creates the client at the top of the file, without indentation.
     client = [line.strip() for line in OWN_SERVER_WITH_KEY]
     return asking(base_url, OWN_PROGRAM, client)
-
-
-def lifted_out(program: str) -> Callable:
-    """Return the function of the README's own program, without what uses it there."""
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory, "own_program.py")
-        path.write_text(program.partition("async def main")[0], encoding="utf-8")
-        return runpy.run_path(str(path))["stream_text"]
 
 
 class FilesTest(InProcessTest):
@@ -166,6 +157,11 @@ class BlockTest(ProcessTest):
 
 
 class OwnProgramTest(ProcessTest):
+    def lifted_out(self, program: str) -> Callable:
+        """Return the function of `program`, without what uses it there."""
+        path = paste(self, program.partition("async def main")[0])
+        return runpy.run_path(str(path))["stream_text"]
+
     async def test_it_runs_as_pasted_and_shows_each_piece_as_it_arrives(self):
         seen = asyncio.Event()
         provider = await self.serve(stream(HELLO, seen.wait, HELLO, DONE))
@@ -189,7 +185,7 @@ class OwnProgramTest(ProcessTest):
             yield ImageResponse("https://example.com/cat.png", "a cat")
 
         with mock.patch.object(g4f.client, "AsyncClient", client_for(reply)):
-            stream_text = lifted_out(OWN_PROGRAM)
+            stream_text = self.lifted_out(OWN_PROGRAM)
         [piece] = [piece async for piece in stream_text("Draw a cat.")]
         self.assertIn("https://example.com/cat.png", piece)
         self.assertIsInstance(piece, str)
@@ -213,7 +209,7 @@ class OwnProgramTest(ProcessTest):
 
         chat = stream(HELLO, seen.wait, HELLO, wait_until_the_client_leaves, DONE)
         provider = await self.serve(chat)
-        stream_text = lifted_out(own_program(provider.base_url))
+        stream_text = self.lifted_out(own_program(provider.base_url))
         application = web.Application()
         application.router.add_get("/", handle)
         async with TestServer(application) as server, ClientSession() as browser:
@@ -238,11 +234,6 @@ class NamedProviderTest(InProcessTest):
         async def reply(**_):
             yield "Hello"
 
-        with (
-            mock.patch.object(provider, "create_async_generator", reply),
-            tempfile.TemporaryDirectory() as directory,
-        ):
-            path = Path(directory, SCRIPT.name)
-            path.write_text(changed(SOURCE, *NAMED_PROVIDER), encoding="utf-8")
-            result = self.run_with(AsyncClient, path)
-        self.assertEqual(result, (shown("Hello"), 0))
+        path = paste(self, changed(SOURCE, *NAMED_PROVIDER))
+        with mock.patch.object(provider, "create_async_generator", reply):
+            self.assertEqual(self.run_with(AsyncClient, path), (shown("Hello"), 0))
