@@ -15,8 +15,7 @@ async def main() -> int:
     """Ask gpt-4 for a greeting and print each piece of the reply as it arrives.
 
     Then print the error, if there was one, and last, even when cancelled, all the text
-    that arrived. Return the exit status, 0, or 1 after an error; raise nothing but
-    asyncio.CancelledError.
+    that arrived. Return the exit status: 0, or 1 after an error.
     """
     accumulated_text = ""
     try:
@@ -46,6 +45,6 @@ if __name__ == "__main__":
     # A character that the output lacks must not end the run. IDLE has no reconfigure().
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
-    # asyncio's own Ctrl-C handling would first wait for g4f's blocking requests.
+    # Without this, Ctrl-C ends in a traceback and may first wait for g4f's requests.
     signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
     sys.exit(asyncio.run(main()))

@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 import unittest
+import warnings
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 from unittest import mock
@@ -24,6 +25,11 @@ TIMEOUT_SECONDS = 30
 
 # The script, untouched; the base URL of the server that it asks comes next.
 ASK = ["-m", "tests.local_provider"]
+
+
+def decoded(output: bytes) -> str:
+    """Return what a process printed, whatever ends a line on this system."""
+    return output.decode().replace("\r\n", "\n")
 
 
 def shown(text: str) -> str:
@@ -53,6 +59,11 @@ def paste(test: unittest.TestCase, text: str) -> Path:
 
 class ProcessTest(unittest.IsolatedAsyncioTestCase):
     """A real process, whose real client asks a local server over real HTTP."""
+
+    async def asyncSetUp(self):
+        # Nothing of the script is in a library's warning, or in asyncio's of slow steps.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        asyncio.get_running_loop().slow_callback_duration = TIMEOUT_SECONDS
 
     async def serve(self, *handlers: Handler) -> LocalProvider:
         provider = LocalProvider(*handlers)
@@ -84,11 +95,11 @@ class ProcessTest(unittest.IsolatedAsyncioTestCase):
 
     async def read(self, process: Process) -> str:
         content = await asyncio.wait_for(process.stdout.read(100), TIMEOUT_SECONDS)
-        return content.decode()
+        return decoded(content)
 
     async def finish(self, process: Process) -> tuple[str, str, int]:
         stdout, stderr = await asyncio.wait_for(process.communicate(), TIMEOUT_SECONDS)
-        return stdout.decode(), stderr.decode(), process.returncode
+        return decoded(stdout), decoded(stderr), process.returncode
 
     async def run_python(
         self, *arguments: str, **variables: str
@@ -117,9 +128,8 @@ class InProcessTest(unittest.TestCase):
         self.stdout = stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
         no_network = OSError("No test looks up a host.")
         stack.enter_context(mock.patch("socket.getaddrinfo", side_effect=no_network))
-        # The script sets its own; without that, Ctrl-C fails the test, not the suite.
-        handler = signal.signal(signal.SIGINT, lambda *_: sys.exit("Not handled."))
-        stack.callback(signal.signal, signal.SIGINT, handler)
+        # The script sets its own, which must not outlive the test.
+        stack.callback(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
 
     def run_script(self, reply) -> tuple[str, int]:
         """Run the script with a provider that sends what the generator `reply` yields."""

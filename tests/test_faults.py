@@ -16,9 +16,12 @@ FAULTS = [
     ("HTTP 500", answer(ERROR, 500), "", "overloaded"),
 ]
 
+# g4f's message when all fail: a line for each service, thousands of characters.
+EACH_SERVICE = "\n".join(f"Service {number} is too busy." for number in range(200))
+
 # What ends the reply, and the message.
 ERRORS = [
-    (RuntimeError("Both failed:\nA: busy\nB: gone"), "Both failed:\nA: busy\nB: gone"),
+    (RuntimeError(EACH_SERVICE), EACH_SERVICE),
     (TypeError("not a string"), "not a string"),
     (AttributeError("no content"), "no content"),
     (LookupError("no choices"), "no choices"),

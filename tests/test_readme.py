@@ -19,7 +19,7 @@ from tests.local_provider import (
     Handler,
     answer,
     delta,
-    pause,
+    forever,
     stream,
 )
 from tests.run_script import (
@@ -128,8 +128,8 @@ class BlockTest(ProcessTest):
     async def test_a_silence_beyond_the_bound_is_one_message(self):
         text = changed(SOURCE, *SILENCE)
         self.assertIn("stream_timeout=60", text)
-        text = text.replace("stream_timeout=60", "stream_timeout=0.1")
-        chat = stream(HELLO, pause, pause, pause, DONE)
+        text = text.replace("stream_timeout=60", "stream_timeout=2")
+        chat = stream(HELLO, forever)
         (stdout, stderr, exit_status), _ = await self.run_file(chat, text)
         self.assertTrue(stdout.startswith("Hello\nError occurred: "), stdout)
         self.assertEqual((stderr, exit_status), ("", 1))
