@@ -1,12 +1,14 @@
 """A local OpenAI-compatible server, and messages_stream.py, untouched, run against one.
 
-    python -m tests.local_provider        stream a scripted reply, without any network
-    python -m tests.local_provider URL    ask the server at http://HOST:PORT/v1 instead
+    python -m tests.local_provider           stream a scripted reply, without a network
+    python -m tests.local_provider URL       ask the server at http://HOST:PORT/v1 instead
+    python -m tests.local_provider URL FILE  run another file than the script
 
-The exit status is the script's own, or 1 if the argument is not an http(s) URL.
+The exit status is the file's own, or 1 if the first argument is not an http(s) URL.
 """
 
 import asyncio
+import functools
 import json
 import queue
 import runpy
@@ -19,6 +21,7 @@ import g4f.client
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from g4f.client import AsyncClient, create_custom_provider
+from g4f.Provider import ProviderUtils
 
 SCRIPT = Path(__file__).resolve().parent.parent / "messages_stream.py"
 
@@ -136,14 +139,16 @@ def main() -> None:
     match sys.argv[1:]:
         case []:
             print("The reply is scripted: no model is asked.", file=sys.stderr)
-            url = start_scripted_provider()
-        case [url] if url.startswith(("http://", "https://")):
+            url, files = start_scripted_provider(), []
+        case [url, *files] if url.startswith(("http://", "https://")):
             pass
         case _:
             sys.exit("Give the http(s) URL of a server, or nothing at all.")
-    # What the script's own AsyncClient() calls.
-    g4f.client.AsyncClient = lambda: AsyncClient(provider=create_custom_provider(url))
-    runpy.run_path(str(SCRIPT), run_name="__main__")
+    provider = create_custom_provider(url)
+    # What AsyncClient() asks when it is given no provider, and when it is given a name.
+    g4f.client.AsyncClient = functools.partial(AsyncClient, provider=provider)
+    ProviderUtils.convert = dict.fromkeys(ProviderUtils.convert.keys(), provider)
+    runpy.run_path(*files or [str(SCRIPT)], run_name="__main__")
 
 
 if __name__ == "__main__":

@@ -8,8 +8,7 @@ from unittest import mock
 import g4f.client
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
-from g4f.client import AsyncClient
-from g4f.Provider import ProviderUtils
+from g4f.client import AsyncClient, create_custom_provider
 from g4f.providers.response import ImageResponse
 
 from tests.local_provider import (
@@ -23,6 +22,7 @@ from tests.local_provider import (
     stream,
 )
 from tests.run_script import (
+    ASK,
     TIMEOUT_SECONDS,
     InProcessTest,
     ProcessTest,
@@ -40,49 +40,43 @@ QUOTES = [
     ('# requires-python = ">=3.10"\n', "Python 3.10 or later"),
     ('model="gpt-4",\n', "one `gpt-4` reply"),
     ('print(f"\\nError occurred: ', "`Error occurred:` and the reason"),
-    ("return 0\n    except", "the same text after `Final accumulated text:` | 0"),
-    ("return 1\n    finally", "the reason, then the text so far again | 1"),
-    ('"\\n\\nFinal accumulated text:"', "same after `Final accumulated text:` | 130"),
-    ("sys.exit(130)", "same after `Final accumulated text:` | 130"),
+    ("return 0\n    except", "The exit status is 0 when the reply has ended"),
+    ("return 1\n    finally", "After an error it is 1"),
+    ('"\\n\\nFinal accumulated text:"', "again after `Final accumulated text:`"),
+    ("sys.exit(130)", "After Ctrl-C it is 130"),
+    ("", 'StreamingResponse(stream_text(prompt), media_type="text/plain")'),
 ]
 
 # All the Python blocks of the README: one more, without a test, is an error here.
 WHOLE_FILE, OWN_PROGRAM = [
     block.partition("```")[0] for block in README.split("```python\n")[1:]
 ]
+SHOWN_OUTPUT = README.partition("```text\n")[2].partition("```")[0]
 
-# All the changes, each a line of the file and the line in its place, once or twice.
-MODEL, PROMPT, NAMED_PROVIDER, SILENCE, OWN_SERVER, OWN_SERVER_WITH_KEY = [
-    [line.strip("`") for line in item.split("<br>")[1:]]
-    for item in README.splitlines()
-    if "<br>" in item
+# The table of changes: what each is for, what to find, what to write.
+CHANGES = [
+    [cell.strip(" `") for cell in line.strip("|").split("|")]
+    for line in README.splitlines()
+    if line.startswith("| ") and "`" in line
 ]
-DEBUG_LOG = README.partition('.venv/bin/python -c "')[2].partition('"')[0]
+OLLAMA = "http://127.0.0.1:11434/v1"
+NO_MODELS = README.partition("has no `/models`, write `")[2].partition("`")[0]
 
-# The providers of which the README says that they ignore a bound on silence.
-UNBOUNDED = ["Copilot", "PhindAi", "Arena"]
+# Where not what the script asks for: what arrives at the server after a change.
+ARRIVES = {
+    "Another model": ("gpt-4o", "Say hello there!"),
+    "Another prompt": ("gpt-4", "Tell me a joke."),
+}
+GREETING = ("gpt-4", "Say hello there!")
 
 HELLO = delta(content="Hello")
 REPLY = stream(HELLO, DONE)
 
 
-def changed(text: str, old: str, new: str) -> str:
-    """Return `text` with the line `new` in place of `old`, which must be there once."""
-    before, after = text.split(f"\n{old}\n")
-    return f"{before}\n{new}\n{after}"
-
-
-def asking(base_url: str, text: str, client: list[str] = OWN_SERVER[2:]) -> str:
-    """Return `text`, made to ask the server at `base_url` as the README says."""
-    text = changed(text, *OWN_SERVER[:2])
-    return changed(text, *client).replace("http://127.0.0.1:11434/v1", base_url)
-
-
-def own_program(base_url: str) -> str:
-    """Return the README's own program, made to ask the server at `base_url`."""
-    # It creates the client at the top of the file, without indentation.
-    client = [line.strip() for line in OWN_SERVER_WITH_KEY]
-    return asking(base_url, OWN_PROGRAM, client)
+def changed(text: str, find: str, write: str) -> str:
+    """Return `text` with `write` in place of `find`, which must be there once."""
+    before, after = text.split(find)
+    return before + write + after
 
 
 class FilesTest(InProcessTest):
@@ -100,72 +94,98 @@ class FilesTest(InProcessTest):
     def test_the_readme_shows_the_whole_file_as_it_is(self):
         self.assertEqual(WHOLE_FILE, SOURCE)
 
-    def test_the_providers_that_the_readme_names_ignore_a_bound_on_silence(self):
-        self.assertIn("`{}`, `{}` and `{}` ignore".format(*UNBOUNDED), README)
-        for name in UNBOUNDED:
-            bound = getattr(ProviderUtils.convert.get(name), "use_stream_timeout", None)
-            self.assertIs(bound, False, f"Take {name} out of the README")
 
+class ChangeTest(ProcessTest):
+    async def run_both(self, find: str, write: str, *handlers: Handler) -> list:
+        """Return what each program, so changed, shows, and what it asked the server."""
+        runs = []
+        for program in (WHOLE_FILE, OWN_PROGRAM):
+            provider = await self.serve(*handlers)
+            text = changed(program, find, write)
+            if OLLAMA in write:
+                text = text.replace(OLLAMA, provider.base_url)
+                result = await self.run_pasted(text)
+            else:
+                path = paste(self, text)
+                result = await self.run_python(*ASK, provider.base_url, str(path))
+            runs.append((result, provider.chat_requests))
+        return runs
 
-class BlockTest(ProcessTest):
-    async def run_file(self, chat: Handler, text: str) -> tuple:
-        provider = await self.serve(chat)
-        result = await self.run_pasted(asking(provider.base_url, text))
-        return result, provider.chat_requests
+    async def test_each_change_fits_both_programs_and_arrives_at_the_server(self):
+        purposes = [purpose for purpose, _, _ in CHANGES]
+        self.assertEqual(len(purposes), 5, "Say below what the new change does.")
+        for purpose, find, write in CHANGES:
+            with self.subTest(purpose):
+                whole_file, own_program = await self.run_both(find, write, REPLY)
+                for (result, [request]), output in (
+                    (whole_file, shown("Hello")),
+                    (own_program, "Hello"),
+                ):
+                    self.assertEqual(result, (output, "", 0))
+                    [message] = request["messages"]
+                    asked = (request["model"], message["content"])
+                    self.assertEqual(asked, ARRIVES.get(purpose, GREETING))
 
-    async def test_the_whole_file_runs_as_pasted_and_asks_your_own_server(self):
-        result, [request] = await self.run_file(REPLY, WHOLE_FILE)
-        self.assertEqual(result, (shown("Hello"), "", 0))
-        self.assertEqual(request["model"], "gpt-4")
+    async def test_a_longer_silence_is_an_error(self):
+        [(find, write)] = [row[1:] for row in CHANGES if "silence" in row[0]]
+        write = changed(write, "60", "2")
+        runs = await self.run_both(find, write, stream(HELLO, forever))
+        (file_output, file_error, _), (own_output, own_error, _) = [
+            run[0] for run in runs
+        ]
+        self.assertTrue(file_output.startswith("Hello\nError occurred: "), file_output)
+        self.assertEqual((file_error, own_output), ("", "Hello"))
+        self.assertTrue(own_error.startswith("Traceback"), own_error)
 
-    async def test_another_model_and_prompt_are_what_the_server_is_asked_for(self):
-        text = changed(changed(SOURCE, *MODEL), *PROMPT)
-        result, [request] = await self.run_file(REPLY, text)
-        self.assertEqual(result, (shown("Hello"), "", 0))
-        prompt = {"role": "user", "content": "Tell me a joke."}
-        self.assertEqual((request["model"], request["messages"]), ("gpt-4o", [prompt]))
-
-    async def test_a_silence_beyond_the_bound_is_one_message(self):
-        text = changed(SOURCE, *SILENCE)
-        self.assertIn("stream_timeout=60", text)
-        text = text.replace("stream_timeout=60", "stream_timeout=2")
-        chat = stream(HELLO, forever)
-        (stdout, stderr, exit_status), _ = await self.run_file(chat, text)
-        self.assertTrue(stdout.startswith("Hello\nError occurred: "), stdout)
-        self.assertEqual((stderr, exit_status), ("", 1))
-
-    async def test_a_server_can_want_a_key_and_have_no_list_of_models(self):
+    async def test_your_own_server_can_want_a_key_or_have_no_models(self):
         keys = []
 
         async def chat(request):
-            keys.append(request.headers["Authorization"])
+            keys.append(request.headers.get("Authorization"))
             return await REPLY(request)
 
-        provider = await self.serve(chat, answer({}, 404))
-        text = asking(provider.base_url, SOURCE, OWN_SERVER_WITH_KEY)
-        self.assertEqual(await self.run_pasted(text), (shown("Hello"), "", 0))
-        self.assertEqual(keys, ["Bearer YOUR KEY"])
+        _, find, write = CHANGES[-1]
+        self.assertIn('`api_key="..."` can stand beside it', README)
+        with_key = write.replace(")", ', api_key="YOUR KEY")')
+        for (stdout, *_), _ in await self.run_both(find, with_key, chat):
+            self.assertTrue(stdout.startswith("Hello"), stdout)
+        self.assertEqual(keys, ["Bearer YOUR KEY"] * 2)
+        programs = [WHOLE_FILE, OWN_PROGRAM]
+        for program in programs:
+            provider = await self.serve(REPLY, answer({}, 404))
+            text = changed(program, "AsyncClient()", NO_MODELS)
+            text = text.replace(
+                "import AsyncClient", "import AsyncClient, create_custom_provider"
+            )
+            result = await self.run_pasted(text.replace(OLLAMA, provider.base_url))
+            self.assertTrue(result[0].startswith("Hello"), result)
 
-    async def test_the_debug_log_is_shown(self):
-        # g4f has something to log where the server offers the very model.
+    async def test_each_attempt_is_shown(self):
+        line = "import g4f.debug; g4f.debug.enable_logging()"
+        self.assertIn(f"`{line}` below the imports", README)
+        text = SOURCE.replace("import AsyncClient\n", f"import AsyncClient\n{line}\n")
+        path = paste(self, text)
         provider = await self.serve(REPLY, answer({"data": [{"id": "gpt-4"}]}))
-        text = asking(provider.base_url, SOURCE)
-        stdout, stderr, exit_status = await self.run_pasted(text, "-c", DEBUG_LOG)
-        self.assertTrue(stdout.endswith(shown("Hello")), stdout)
-        self.assertNotEqual(stdout, shown("Hello"))
-        self.assertEqual((stderr, exit_status), ("", 0))
+        result = await self.run_python(*ASK, provider.base_url, str(path))
+        self.assertTrue(result[0].endswith(shown("Hello")), result)
+        self.assertNotEqual(result[0], shown("Hello"))
+
+    async def test_the_output_shown_is_that_of_the_scripted_reply(self):
+        stdout, _, _ = await self.run_python(*ASK)
+        self.assertEqual(stdout, SHOWN_OUTPUT)
 
 
 class OwnProgramTest(ProcessTest):
     def lifted_out(self, program: str) -> Callable:
         """Return the function of `program`, without what uses it there."""
-        path = paste(self, program.partition("async def main")[0])
+        path = paste(self, program.removesuffix("asyncio.run(main())\n"))
         return runpy.run_path(str(path))["stream_text"]
 
     async def test_it_runs_as_pasted_and_shows_each_piece_as_it_arrives(self):
         seen = asyncio.Event()
         provider = await self.serve(stream(HELLO, seen.wait, HELLO, DONE))
-        process = await self.start_pasted(own_program(provider.base_url))
+        path = paste(self, OWN_PROGRAM)
+        process = await self.start(*ASK, provider.base_url, str(path))
         self.assertEqual(await self.read(process), "Hello")
         seen.set()
         self.assertEqual(await self.finish(process), ("Hello", "", 0))
@@ -175,7 +195,8 @@ class OwnProgramTest(ProcessTest):
 
     async def test_it_raises_after_it_has_given_what_arrived(self):
         provider = await self.serve(stream(HELLO, DROP))
-        result = await self.run_pasted(own_program(provider.base_url))
+        path = paste(self, OWN_PROGRAM)
+        result = await self.run_python(*ASK, provider.base_url, str(path))
         stdout, stderr, exit_status = result
         self.assertEqual((stdout, exit_status), ("Hello", 1))
         self.assertTrue(stderr.startswith("Traceback"), stderr)
@@ -209,31 +230,20 @@ class OwnProgramTest(ProcessTest):
 
         chat = stream(HELLO, seen.wait, HELLO, wait_until_the_client_leaves, DONE)
         provider = await self.serve(chat)
-        stream_text = self.lifted_out(own_program(provider.base_url))
+        # A look-up would block the very event loop that has to answer it.
+        local = create_custom_provider(provider.base_url, models=["gpt-4"])
+        client = AsyncClient(provider=local)
+        with mock.patch.object(g4f.client, "AsyncClient", return_value=client):
+            stream_text = self.lifted_out(OWN_PROGRAM)
         application = web.Application()
         application.router.add_get("/", handle)
         async with TestServer(application) as server, ClientSession() as browser:
-            # g4f's look-ups would block the very event loop that has to answer them.
-            with mock.patch("requests.get", side_effect=OSError("No look-up.")):
-                async with browser.get(server.make_url("/")) as response:
-                    for _ in range(2):
-                        piece = response.content.readany()
-                        piece = await asyncio.wait_for(piece, TIMEOUT_SECONDS)
-                        self.assertEqual(piece, b"Hello")
-                        seen.set()
-                await asyncio.wait([asyncio.create_task(left.wait())], timeout=5)
+            response = await browser.get(server.make_url("/"))
+            for _ in range(2):
+                piece = response.content.readany()
+                piece = await asyncio.wait_for(piece, TIMEOUT_SECONDS)
+                self.assertEqual(piece, b"Hello")
+                seen.set()
+            response.close()
+            await asyncio.wait([asyncio.create_task(left.wait())], timeout=5)
         self.assertTrue(left.is_set(), "The request went on, as with curl_cffi.")
-
-
-class NamedProviderTest(InProcessTest):
-    def test_a_named_provider_is_the_one_that_is_asked(self):
-        name = NAMED_PROVIDER[1].split('"')[1]
-        provider = ProviderUtils.convert.get(name)
-        self.assertTrue(provider, f"g4f has no {name}: name another in the README")
-
-        async def reply(**_):
-            yield "Hello"
-
-        path = paste(self, changed(SOURCE, *NAMED_PROVIDER))
-        with mock.patch.object(provider, "create_async_generator", reply):
-            self.assertEqual(self.run_with(AsyncClient, path), (shown("Hello"), 0))
