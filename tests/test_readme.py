@@ -70,6 +70,27 @@ class FilesTest(unittest.TestCase):
 
 
 class PageTest(ProcessTest):
+    def stream_text(self, create_client):
+        """Return the program's function, without the last line, as in a web app."""
+        path = self.paste(OWN_PROGRAM.removesuffix("asyncio.run(main())\n"))
+        with patch("g4f.client.AsyncClient", create_client):
+            return runpy.run_path(path)["stream_text"]
+
+    async def run_both(self, changes: list, *pieces: object, **options) -> list:
+        """Return what both programs, so changed, print, their status and requests."""
+
+        async def run(text):
+            server = await self.serve(*pieces, **options)
+            for find, write in changes:
+                before, after = text.split(find)
+                text = before + write + after
+            # Your own server is asked by the change itself.
+            ask = [] if OLLAMA in text else [*ASK, server.url]
+            path = self.paste(text.replace(OLLAMA, server.url))
+            return *await self.run_python(*ask, path), server.requests
+
+        return await asyncio.gather(*map(run, BLOCKS[:2]))
+
     async def test_the_scripted_reply_streams_and_is_the_output_that_is_shown(self):
         process = await self.start(*ASK)
         self.assertIn("scripted", await self.read(process))
@@ -82,12 +103,6 @@ class PageTest(ProcessTest):
     async def test_an_argument_that_is_not_an_http_url_gets_one_line(self):
         output, exit_status = await self.run_python(*ASK, "127.0.0.1:8000/v1")
         self.assertEqual((output.count("\n"), exit_status), (1, 1))
-
-    def stream_text(self, create_client):
-        """Return the program's function, without the last line, as in a web app."""
-        path = self.paste(OWN_PROGRAM.removesuffix("asyncio.run(main())\n"))
-        with patch("g4f.client.AsyncClient", create_client):
-            return runpy.run_path(path)["stream_text"]
 
     async def test_it_runs_as_pasted_and_shows_each_piece_as_it_arrives(self):
         seen = asyncio.Event()
@@ -121,21 +136,6 @@ class PageTest(ProcessTest):
             ended = asyncio.create_task(server.answered.wait())
             await asyncio.wait([ended], timeout=5)
         self.assertTrue(ended.done(), "The request went on, as with curl_cffi.")
-
-    async def run_both(self, changes: list, *pieces: object, **options) -> list:
-        """Return what both programs, so changed, print, their status and requests."""
-
-        async def run(text):
-            server = await self.serve(*pieces, **options)
-            for find, write in changes:
-                before, after = text.split(find)
-                text = before + write + after
-            # Your own server is asked by the change itself.
-            ask = [] if OLLAMA in text else [*ASK, server.url]
-            path = self.paste(text.replace(OLLAMA, server.url))
-            return *await self.run_python(*ask, path), server.requests
-
-        return await asyncio.gather(*map(run, BLOCKS))
 
     async def test_each_change_fits_both_programs_and_arrives_at_the_server(self):
         with_key = CHANGES[4][1].replace(")", f", {quoted('theirs.')})")
