@@ -28,7 +28,7 @@ async def main() -> int:
         )
         async for chunk in stream:
             if chunk.choices and (content := chunk.choices[0].delta.content):
-                # Not always a string: an image or sources become their Markdown.
+                # Not always a string: an image or sources become text.
                 accumulated_text += str(content)
                 # Printed second, so that Ctrl-C between the two loses nothing.
                 print(content, end="", flush=True)

@@ -29,10 +29,14 @@ MODELS = b'{"data": [{"id": "another-model"}]}'
 NO_CHOICES = mock.Mock(choices=[])
 
 
+def error(message: str) -> str:
+    return f"\nError occurred: {message}\n"
+
+
 def shown(text: str, message: str = "") -> str:
     """Return all that the script prints: the text so far, an error, the text again."""
-    error = f"\nError occurred: {message}\n" if message else ""
-    return f"{text}{error}\n\nFinal accumulated text: {text}\n"
+    what_failed = error(message) if message else ""
+    return f"{text}{what_failed}\n\nFinal accumulated text: {text}\n"
 
 
 async def each(pieces: tuple):
@@ -127,7 +131,7 @@ class ProcessTest(unittest.IsolatedAsyncioTestCase):
             # A resource left open is in the output, and a missing flush not hidden.
             "PYTHONWARNINGS": "always::ResourceWarning",
             "PYTHONUNBUFFERED": "",
-            # No other server can be asked, and no certificates have to be loaded.
+            # g4f's look-ups reach no other server, and no certificates are loaded.
             "https_proxy": "http://127.0.0.1:1",
             "SSL_CERT_FILE": os.devnull,
             **variables,

@@ -2,6 +2,7 @@
 
 import asyncio
 import runpy
+import textwrap
 import unittest
 from pathlib import Path
 from unittest.mock import patch
@@ -11,8 +12,16 @@ from aiohttp.test_utils import RawTestServer, TestClient
 from g4f.client import AsyncClient, create_custom_provider
 from g4f.providers.response import ImageResponse
 
-from tests.local_provider import SCRIPT
-from tests.shared import ASK, GREETING, NO_CHOICES, ProcessTest, shown, stub_client
+from tests.local_provider import SCRIPT, ScriptedProvider
+from tests.shared import (
+    ASK,
+    GREETING,
+    NO_CHOICES,
+    ProcessTest,
+    error,
+    shown,
+    stub_client,
+)
 
 SOURCE = Path(SCRIPT).read_text(encoding="utf-8")
 README = Path(SCRIPT).with_name("README.md").read_text(encoding="utf-8")
@@ -23,19 +32,16 @@ QUOTES = [
     ('# requires-python = ">=3.10"\n', "Python 3.10 or later"),
     ('model="gpt-4",\n', "one `gpt-4` reply"),
     ('print(f"\\nError occurred: ', "`Error occurred:` and the reason"),
-    ("return 0\n    except", "The exit status is 0 when the reply has ended"),
-    ("return 1\n    finally", "After an error it is 1"),
+    ("return 0\n    except", "exit status is 0 when the reply has ended"),
+    ("return 1\n    finally", "1 after an error"),
     ('"\\n\\nFinal accumulated text:"', "again after `Final accumulated text:`"),
-    ("sys.exit(130)", "After Ctrl-C it is 130"),
+    ("sys.exit(130)", "130 after Ctrl-C"),
 ]
 
 BLOCKS = [block.partition("```")[0] for block in README.split("```python\n")[1:]]
 OWN_PROGRAM = BLOCKS[1]
 
-# The table of changes: what to find, and what to write.
-CHANGES = [row.split("`")[1::2] for row in README.splitlines() if "` | `" in row]
 OLLAMA = "http://127.0.0.1:11434/v1"
-IMPORT = "from g4f.client import AsyncClient"
 
 # The model, the message and the key that arrive after each of them.
 ASKED = ("gpt-4", GREETING, None)
@@ -50,6 +56,11 @@ def quoted(words: str) -> str:
     return README.partition(f"{words} `")[2].partition("`")[0]
 
 
+# The table of changes: what to find, and what to write.
+CHANGES = [row.split("`")[1::2] for row in README.splitlines() if "` | `" in row]
+OWN_SERVER = [quoted("For your own server, find"), quoted("`AsyncClient()` and write")]
+
+
 class FilesTest(unittest.TestCase):
     def test_uv_and_pip_install_the_same(self):
         requirement = REQUIREMENTS.partition("#")[0].strip()
@@ -61,8 +72,10 @@ class FilesTest(unittest.TestCase):
             self.assertIn(script_says, SOURCE)
             self.assertIn(readme_says, README)
 
-    def test_a_browser_does_not_take_a_reply_for_a_page(self):
-        self.assertIn('(stream_text(prompt), media_type="text/plain")', README)
+    def test_a_browser_neither_guesses_the_type_of_a_reply_nor_waits_for_more(self):
+        header = 'headers={"X-Content-Type-Options": "nosniff"}'
+        line = f'(stream_text(prompt), media_type="text/plain", {header})'
+        self.assertEqual(f"StreamingResponse{line}", quoted("Return"))
 
     def test_the_readme_shows_the_whole_file_and_one_program_more(self):
         self.assertEqual(BLOCKS[0], SOURCE)
@@ -70,9 +83,9 @@ class FilesTest(unittest.TestCase):
 
 
 class PageTest(ProcessTest):
-    def stream_text(self, create_client):
+    def stream_text(self, create_client, program=OWN_PROGRAM):
         """Return the program's function, without the last line, as in a web app."""
-        path = self.paste(OWN_PROGRAM.removesuffix("asyncio.run(main())\n"))
+        path = self.paste(program.removesuffix("asyncio.run(main())\n"))
         with patch("g4f.client.AsyncClient", create_client):
             return runpy.run_path(path)["stream_text"]
 
@@ -110,7 +123,7 @@ class PageTest(ProcessTest):
         process = await self.start(*ASK, server.url, self.paste(OWN_PROGRAM))
         self.assertEqual(await self.read(process), "Hello")
         seen.set()
-        self.assertEqual(await self.finish(process), (" there!", 0))
+        self.assertEqual(await self.finish(process), (" there!\n", 0))
         self.assertEqual(server.requests, [ASKED])
 
     async def test_it_gives_even_an_image_as_text(self):
@@ -138,30 +151,44 @@ class PageTest(ProcessTest):
         self.assertTrue(ended.done(), "The request went on, as with curl_cffi.")
 
     async def test_each_change_fits_both_programs_and_arrives_at_the_server(self):
-        with_key = CHANGES[4][1].replace(")", f", {quoted('theirs.')})")
-        changes = [*CHANGES, ["AsyncClient()", with_key]]
+        find, write = OWN_SERVER
+        with_key = [find, write.replace(")", f"{quoted('after the address:')})")]
+        changes = [*CHANGES, OWN_SERVER, with_key]
         self.assertEqual(len(changes), len(ARRIVES), "A change has no test.")
         for change, arrives in zip(changes, ARRIVES):
             with self.subTest(change):
                 whole_file, own_program = await self.run_both([change], "Hello")
                 self.assertEqual(whole_file, (shown("Hello"), 0, [arrives]))
-                self.assertEqual(own_program, ("Hello", 0, [arrives]))
+                self.assertEqual(own_program, ("Hello\n", 0, [arrives]))
 
-    async def test_a_longer_silence_is_an_error(self):
+    async def test_a_longer_silence_is_one_message_after_the_text_so_far(self):
         change = ["stream=True", CHANGES[3][1].replace("60", "2")]
         for text, status, _ in await self.run_both([change], "Hello", asyncio.Event()):
-            self.assertEqual((text[:5], status), ("Hello", 1), text)
+            message = text.partition("Error occurred: ")[2].partition("\n")[0]
+            self.assertIn(text, (shown("Hello", message), f"Hello{error(message)}"))
+            self.assertEqual(status, 1)
 
-    async def test_your_own_server_can_have_no_list_of_models(self):
-        client = ["AsyncClient()", quoted("no `/models`, write")]
-        name = [IMPORT, f"{IMPORT}, create_custom_provider"]
-        none = (web.HTTPNotFound(),)
-        for *_, requests in await self.run_both([client, name], "Hello", models=none):
-            self.assertEqual(requests, [ASKED])
+    async def test_an_error_that_is_yielded_comes_after_the_text_so_far(self):
+        body = OWN_PROGRAM.partition("stream_text(prompt):\n")[2].partition("\n\n\n")[0]
+        caught = (
+            "    except" + OWN_PROGRAM.partition("    except")[2].partition("\n\n")[0]
+        )
+        caught = caught.replace(quoted("`yield` for"), quoted("after it, and"))
+        tried = f"    try:\n{textwrap.indent(body, '    ')}\n{caught}"
+        client = stub_client("Hello", TimeoutError())
+        stream_text = self.stream_text(client, OWN_PROGRAM.replace(body, tried))
+        pieces = [text async for text in stream_text("")]
+        self.assertEqual("".join(pieces) + "\n", f"Hello{error('TimeoutError()')}")
 
-    async def test_each_attempt_can_be_shown(self):
-        changes = [CHANGES[4], [IMPORT, f"{IMPORT}\n{quoted('attempt**, put')}"]]
-        # g4f has something to log where the server offers the very model.
-        models = (b'{"data": [{"id": "gpt-4"}]}',)
-        for output, *_ in await self.run_both(changes, "Hello", models=models):
-            self.assertIn("\nHello", output)
+    async def test_a_repeated_message_is_deleted_from_the_list_but_not_from_a_copy(
+        self,
+    ):
+        self.assertEqual(quoted("pass a copy,"), "list(history)")
+        answer = {"role": "assistant", "content": "Hello"}
+        history = [GREETING, answer, GREETING]
+        client = AsyncClient(provider=ScriptedProvider)
+        for messages in (list(history), history):
+            self.assertEqual(history, [GREETING, answer, GREETING])
+            stream = client.chat.completions.create(messages, stream=True)
+            self.assertTrue([chunk async for chunk in stream])
+        self.assertEqual(history, [GREETING, answer])
