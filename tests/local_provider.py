@@ -1,10 +1,7 @@
-"""The script, untouched, with a local provider in place of all that g4f knows.
+"""A file, untouched, with a local provider in place of all that g4f knows.
 
-    python -m tests.local_provider           stream a scripted reply, without a network
-    python -m tests.local_provider URL       ask the server at http://HOST:PORT/v1 instead
-    python -m tests.local_provider URL FILE  run another file than the script
-
-The exit status is the file's own, or 1 if the first argument is not an http(s) URL.
+python -m tests.local_provider           stream a scripted reply, without a network
+python -m tests.local_provider URL FILE  run FILE with the server at http://HOST:PORT/v1
 """
 
 import asyncio
@@ -12,39 +9,46 @@ import functools
 import runpy
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
-import g4f.client
 from g4f.client import AsyncClient, create_custom_provider
 from g4f.Provider import AsyncGeneratorProvider, ProviderUtils
 
 SCRIPT = str(Path(__file__).resolve().parent.parent / "messages_stream.py")
 
 
-class ScriptedProvider(AsyncGeneratorProvider):
-    @staticmethod
-    async def create_async_generator(model, messages, **kwargs):
-        for piece in ("Hello", " there!", " How are you? 👋"):
-            yield piece
-            await asyncio.sleep(0.2)
+def scripted_provider(*pieces: object, pause: float = 0, error: object = None) -> type:
+    """Return a provider that streams `pieces`, pauses after each, and may then fail."""
+
+    class ScriptedProvider(AsyncGeneratorProvider):
+        @classmethod
+        async def create_async_generator(cls, model, messages, **kwargs):
+            cls.requests.append((model, messages))
+            for piece in pieces:
+                yield piece
+                await asyncio.sleep(pause)
+            if error:
+                raise error
+
+    ScriptedProvider.requests = []
+    return ScriptedProvider
 
 
-def main() -> None:
-    match sys.argv[1:]:
-        case []:
-            print("The reply is scripted: no model is asked.", file=sys.stderr)
-            provider = ScriptedProvider
-        case [url] | [url, _] if url.startswith(("http://", "https://")):
-            provider = create_custom_provider(url)
-            # The server sees by the key that a provider was named.
-            named = create_custom_provider(url, api_key="named")
-            ProviderUtils.convert = dict.fromkeys(ProviderUtils.convert.keys(), named)
-        case _:
-            sys.exit("Give the http(s) URL of a server, or nothing at all.")
-    # What AsyncClient() asks unless it is given another provider.
-    g4f.client.AsyncClient = functools.partial(AsyncClient, provider=provider)
-    [file] = sys.argv[2:] or [SCRIPT]
-    runpy.run_path(file, run_name="__main__")
+def run(file: str, provider: type, name: str = "__main__") -> dict:
+    """Run a file that names no provider, or import it as `name`; return its globals."""
+    client = functools.partial(AsyncClient, provider=provider)
+    named = dict.fromkeys(ProviderUtils.convert.keys(), scripted_provider("Named."))
+    named["Custom"] = ProviderUtils.convert["Custom"]
+    names = patch.object(ProviderUtils, "convert", named)
+    with names, patch("g4f.client.AsyncClient", client):
+        return runpy.run_path(file, run_name=name)
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:]:
+        url, file = sys.argv[1:]
+        run(file, create_custom_provider(url))
+    else:
+        print("The reply is scripted: no model is asked.", file=sys.stderr)
+        texts = ("Hello", " there!", " How are you? 👋")
+        run(SCRIPT, scripted_provider(*texts, pause=0.2))

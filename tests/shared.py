@@ -1,122 +1,85 @@
-"""What the tests share: a local server, a stub client, and Python run as a process.
+"""What the tests share: a local server, and two ways to run a file."""
 
-Server and client stream a reply in pieces. A string is the content of a delta, an
-`asyncio.Event` is waited for, and an exception is raised.
-"""
-
-import asyncio
+import io
 import json
 import os
+import queue
+import signal
 import sys
 import tempfile
+import threading
 import unittest
-import warnings
-from asyncio.subprocess import PIPE, STDOUT, Process
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain
 from pathlib import Path
-from unittest import mock
-
-from aiohttp import web
-from aiohttp.test_utils import TestServer
+from subprocess import PIPE, STDOUT, Popen
 
 import tests
+from tests.local_provider import run
 
-# The script, untouched; the URL of the server to ask may follow, then another file.
-ASK = ["-m", "tests.local_provider"]
-GREETING = {"role": "user", "content": "Say hello there!"}
+GREETING = [{"role": "user", "content": "Say hello there!"}]
 
-# Not gpt-4, because g4f would complete a wrong model name to one that is offered.
-MODELS = b'{"data": [{"id": "another-model"}]}'
-NO_CHOICES = mock.Mock(choices=[])
-
-
-def error(message: str) -> str:
-    return f"\nError occurred: {message}\n"
+# What is raised, and the message. g4f's own has a line for each provider that failed.
+ERRORS = [
+    (RuntimeError("A provider is busy.\n" * 200), "A provider is busy.\n" * 200),
+    (TypeError("not a string"), "not a string"),
+    (TimeoutError(), "TimeoutError()"),
+]
 
 
-def shown(text: str, message: str = "") -> str:
+def shown(text: str, error: str = "") -> str:
     """Return all that the script prints: the text so far, an error, the text again."""
-    what_failed = error(message) if message else ""
-    return f"{text}{what_failed}\n\nFinal accumulated text: {text}\n"
+    message = f"\nError occurred: {error}\n" if error else ""
+    return f"{text}{message}\n\nFinal accumulated text: {text}\n"
 
 
-async def each(pieces: tuple):
-    for piece in pieces:
-        if isinstance(piece, asyncio.Event):
-            # Longer than read() waits, and shorter than finish().
-            await asyncio.wait([asyncio.create_task(piece.wait())], timeout=25)
-        elif isinstance(piece, BaseException):
-            raise piece
-        else:
-            yield piece
+def delta(text: str) -> bytes:
+    chunk = {"choices": [{"delta": {"content": text}}]}
+    return f"data: {json.dumps(chunk)}\n\n".encode()
 
 
-def stub_client(*pieces: object) -> mock.Mock:
-    """Return an AsyncClient that streams what no server can: NO_CHOICES, or objects."""
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
 
-    async def create(**_):
-        async for piece in each(pieces):
-            chunk = mock.Mock(choices=[mock.Mock(**{"delta.content": piece})])
-            yield NO_CHOICES if piece is NO_CHOICES else chunk
+    def do_GET(self):
+        # Not gpt-4, because g4f would complete a wrong name to one that is offered.
+        status, pieces = 200, [b'{"data": [{"id": "another-model"}]}', b""]
+        if self.command == "POST":
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            key = self.headers["Authorization"]
+            self.server.requests.append((body["model"], body["messages"], key))
+            status, pieces = self.server.status, self.server.pieces
+        self.send_response(status)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        # After Ctrl-C nobody reads, and a broken script may show nothing to wait for.
+        with suppress(OSError, queue.Empty):
+            for piece in pieces:
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
 
-    return mock.Mock(**{"return_value.chat.completions.create": create})
+    do_POST = do_GET
 
-
-class LocalServer(TestServer):
-    """An OpenAI-compatible server, which streams `pieces`, and `models` for /models.
-
-    Bytes are sent as they are, and ConnectionAbortedError drops the connection.
-    """
-
-    def __init__(self, *pieces: object, models: tuple = (MODELS,)):
-        self.pieces = pieces
-        self.models = models
-        self.requests = []
-        self.asked = asyncio.Event()
-        self.answered = asyncio.Event()
-        application = web.Application()
-        application.router.add_get("/v1/models", self.answer)
-        application.router.add_post("/v1/chat/completions", self.answer)
-        super().__init__(application)
-
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        self.asked.set()
-        pieces = self.models
-        if request.method == "POST":
-            body = await request.json()
-            key = request.headers.get("Authorization")
-            self.requests.append((body["model"], *body["messages"], key))
-            pieces = (*self.pieces, b"data: [DONE]\n\n")
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        # g4f never closes a connection kept alive, and aiohttp may complain at exit.
-        response.force_close()
-        try:
-            async for piece in each(pieces):
-                if isinstance(piece, str):
-                    data = {"choices": [{"delta": {"content": piece}}]}
-                    piece = f"data: {json.dumps(data)}\n\n".encode()
-                if not response.prepared:
-                    await response.prepare(request)
-                await response.write(piece)
-        except ConnectionAbortedError:
-            request.transport.close()
-        finally:
-            self.answered.set()
-        return response
+    def log_message(self, *arguments):
+        """Stay quiet."""
 
 
-class ProcessTest(unittest.IsolatedAsyncioTestCase):
-    """Python as a process: a result is its output, errors included, and its status."""
+class LocalTest(unittest.TestCase):
+    def serve(self, pieces, status: int = 200) -> ThreadingHTTPServer:
+        """Start an OpenAI-compatible server, which answers a prompt with `pieces`.
 
-    async def asyncSetUp(self):
-        # A test run shows neither a library's warnings nor asyncio's of slow steps.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        asyncio.get_running_loop().slow_callback_duration = 60
-
-    async def serve(self, *pieces: object, **options: tuple) -> LocalServer:
-        server = LocalServer(*pieces, **options)
-        await server.start_server()
-        server.url = str(server.make_url("/v1"))
-        self.addAsyncCleanup(server.close)
+        An empty piece ends it: else the connection drops. A queue's are sent when put.
+        """
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if isinstance(pieces, queue.Queue):
+            pieces = chain(iter(partial(pieces.get, timeout=20), b""), [b""])
+        server.pieces, server.status, server.requests = pieces, status, []
+        server.url = f"http://127.0.0.1:{server.server_port}/v1"
+        threading.Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
         return server
 
     def paste(self, text: str) -> str:
@@ -125,38 +88,26 @@ class ProcessTest(unittest.IsolatedAsyncioTestCase):
         path.write_text(text, encoding="utf-8")
         return str(path)
 
-    async def start(self, *arguments: str, **variables: str) -> Process:
-        environment = os.environ | {
-            "PYTHONIOENCODING": "utf-8",
-            # A resource left open is in the output, and a missing flush not hidden.
-            "PYTHONWARNINGS": "always::ResourceWarning",
-            "PYTHONUNBUFFERED": "",
-            # g4f's look-ups reach no other server, and no certificates are loaded.
-            "https_proxy": "http://127.0.0.1:1",
-            "SSL_CERT_FILE": os.devnull,
-            **variables,
-        }
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, *arguments, env=environment, stdout=PIPE, stderr=STDOUT
-        )
-        self.addAsyncCleanup(self.stop, process)
+    def run_here(self, file: str, provider: type, output=None) -> tuple[str, object]:
+        """Run a file in this process; return what it prints and what it exits with."""
+        output = output or io.StringIO()
+        errors = io.StringIO()
+        exit_status = 0
+        # The script sets a handler of its own.
+        self.addCleanup(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
+        with redirect_stdout(output), redirect_stderr(errors):
+            try:
+                run(file, provider)
+            except SystemExit as exit:
+                exit_status = exit.code
+        self.assertNotIn(file, errors.getvalue())  # As in a warning or a traceback.
+        return output.getvalue(), exit_status
+
+    def start(self, *arguments: str, **variables: str) -> Popen:
+        """Start a file as a process, whose output holds its errors, too."""
+        command = [sys.executable, "-m", "tests.local_provider", *arguments]
+        output = {"stdout": PIPE, "stderr": STDOUT, "encoding": "utf-8"}
+        process = Popen(command, env=os.environ | variables, **output)
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
         return process
-
-    async def stop(self, process: Process) -> None:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-
-    async def bounded(self, wait, seconds: int = 20):
-        return await asyncio.wait_for(wait, seconds)  # A broken script must not hang.
-
-    async def read(self, process: Process, size: int = 100, seconds: int = 20) -> str:
-        """Return what the process prints next, whatever ends a line on this system."""
-        output = await self.bounded(process.stdout.read(size), seconds)
-        return output.decode().replace("\r\n", "\n")
-
-    async def finish(self, process: Process) -> tuple[str, int]:
-        return await self.read(process, -1, 40), await self.bounded(process.wait())
-
-    async def run_python(self, *arguments: str, **variables: str) -> tuple[str, int]:
-        return await self.finish(await self.start(*arguments, **variables))
