@@ -30,7 +30,7 @@ async def main() -> int:
             if chunk.choices and (content := chunk.choices[0].delta.content):
                 # Not always a string: an image or sources become text.
                 accumulated_text += str(content)
-                # Printed second, so that Ctrl-C between the two loses nothing.
+                # Printed last, so that Ctrl-C in between loses nothing.
                 print(content, end="", flush=True)
         return 0
     except Exception as ex:

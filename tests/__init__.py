@@ -5,7 +5,7 @@ import faulthandler
 import os
 import tempfile
 
-# A script that never ends fails the tests. Windows needs minutes for all of them.
+# Ends a run after five minutes, with a traceback: a broken script may never end.
 faulthandler.dump_traceback_later(300, exit=True)
 
 # Holds all that the tests write, g4f's usage logs and caches included.

@@ -110,7 +110,7 @@ class ReadmeTest(LocalTest):
         function = PROGRAM.partition("\n\n\nasync def main")[0]
         body = function.partition("(prompt):\n")[2]
         caught = "    except" + PROGRAM.split("    except")[1].split("\n\n")[0]
-        caught = caught.replace(quoted("`yield` for"), quoted("after it, and"))
+        caught = caught.replace(quoted("`yield` instead of"), quoted("`except`, and"))
         tried = "    try:\n    " + body.replace("\n", "\n    ") + f"\n{caught}"
         image = ImageResponse("https://example.com/cat.png", "a cat")
         provider = scripted_provider("Hello", image, error=TimeoutError())
@@ -140,7 +140,7 @@ class ReadmeTest(LocalTest):
         self.assertEqual(result, [(shown("Named."), 0), ("Named.\n", 0)])
 
     def test_a_longer_silence_is_one_message_after_the_text_so_far(self):
-        find, write = CHANGES["Seconds of silence, at most"]
+        find, write = CHANGES["Seconds a provider may be silent"]
         provider = scripted_provider("Hello", pause=5)
         file, program = self.run_both(find, write.replace("60", "0.5"), provider)
         message = program[1].removeprefix("\nError occurred: ")
