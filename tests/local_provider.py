@@ -34,13 +34,15 @@ def scripted_provider(*pieces: object, pause: float = 0, error: object = None) -
     return ScriptedProvider
 
 
+# A provider's name stands for a local one, too; only your own server is asked itself.
+named = dict.fromkeys(ProviderUtils.convert.keys(), scripted_provider("Named."))
+ProviderUtils.convert = named | {"Custom": ProviderUtils.convert["Custom"]}
+
+
 def run(file: str, provider: type, name: str = "__main__") -> dict:
-    """Run a file that names no provider, or import it as `name`; return its globals."""
+    """Run a file with `provider` for g4f's own, or import it; return its globals."""
     client = functools.partial(AsyncClient, provider=provider)
-    named = dict.fromkeys(ProviderUtils.convert.keys(), scripted_provider("Named."))
-    named["Custom"] = ProviderUtils.convert["Custom"]
-    names = patch.object(ProviderUtils, "convert", named)
-    with names, patch("g4f.client.AsyncClient", client):
+    with patch("g4f.client.AsyncClient", client):
         return runpy.run_path(file, run_name=name)
 
 
