@@ -15,11 +15,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import chain
 from pathlib import Path
 from subprocess import PIPE, STDOUT, Popen
+from unittest.mock import Mock, patch
 
 import tests
 from tests.local_provider import run
 
 GREETING = [{"role": "user", "content": "Say hello there!"}]
+no_choices = Mock(return_value=Mock(choices=[]))  # No server can make g4f stream it.
+NO_CHOICES = patch("g4f.client.ChatCompletionChunk.model_construct", no_choices)
 
 # What is raised, and the message. g4f's own has a line for each provider that failed.
 ERRORS = [

@@ -3,14 +3,13 @@
 import asyncio
 import queue
 from pathlib import Path
-from unittest.mock import patch
 
 from g4f.client import AsyncClient
 from g4f.providers.response import ImageResponse
 from g4f.providers.retry_provider import RotatedProvider
 
 from tests.local_provider import SCRIPT, run, scripted_provider
-from tests.shared import ERRORS, GREETING, LocalTest, delta, shown
+from tests.shared import ERRORS, GREETING, NO_CHOICES, LocalTest, delta, shown
 
 SOURCE = Path(SCRIPT).read_text(encoding="utf-8")
 README = Path(SCRIPT).with_name("README.md").read_text(encoding="utf-8")
@@ -94,8 +93,7 @@ class ReadmeTest(LocalTest):
         self.assertEqual(server.requests, [("gpt-4", GREETING, None)])
 
     def test_it_passes_over_a_chunk_without_choices(self):
-        with patch("g4f.client.ChatCompletionChunk.model_construct") as construct:
-            construct.return_value.choices = []
+        with NO_CHOICES:
             result = self.run_here(self.paste(PROGRAM), scripted_provider("Hello"))
         self.assertEqual(result, ("\n", 0))
 

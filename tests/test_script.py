@@ -13,7 +13,7 @@ from g4f.client import create_custom_provider
 from g4f.providers.response import ImageResponse
 
 from tests.local_provider import SCRIPT, run, scripted_provider
-from tests.shared import ERRORS, GREETING, LocalTest, delta, shown
+from tests.shared import ERRORS, GREETING, NO_CHOICES, LocalTest, delta, shown
 
 TEXTS = ["Hello", " ", " ", "there!\n", "How are you? ", "👋", "\n", "\n"]
 REASONING = b'data: {"choices": [{"delta": {"reasoning_content": "A greeting?"}}]}\n\n'
@@ -53,8 +53,7 @@ class ScriptTest(LocalTest):
         self.assertEqual(result, (shown(f" \n{image}\n "), 0))
 
     def test_a_chunk_without_choices_is_passed_over(self):
-        no_choices = Mock(return_value=Mock(choices=[]))
-        with patch("g4f.client.ChatCompletionChunk.model_construct", no_choices):
+        with NO_CHOICES:
             self.assertEqual(self.run_here(SCRIPT, scripted_provider()), (shown(""), 0))
 
     def test_a_fault_is_one_message_after_the_text_so_far_without_a_retry(self):
